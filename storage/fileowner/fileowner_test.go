@@ -7,13 +7,13 @@ import (
 	"path/filepath"
 	"syscall"
 	"testing"
+
+	"github.com/agentarea/agentarea/test/testenv"
 )
 
 func TestInheritTree(t *testing.T) {
 	t.Parallel()
-	if os.Geteuid() != 0 {
-		t.Skip("only root can change the owner of files")
-	}
+	testenv.AsRoot(t)
 	const nobody = 65534
 	outside, dir := t.TempDir(), t.TempDir()
 	write(t, filepath.Join(outside, "file"))

@@ -62,6 +62,18 @@ func Linux(tb testing.TB) {
 	}
 }
 
+// AsRoot skips a test unless the tests run as root. With RequireVariable it fails the test instead.
+func AsRoot(tb testing.TB) {
+	tb.Helper()
+	if os.Geteuid() == 0 {
+		return
+	}
+	if os.Getenv(RequireVariable) == "1" {
+		tb.Fatal("the tests must run as root")
+	}
+	tb.Skip("only root can change the owner of files")
+}
+
 var skipped sync.Mutex
 
 // Missing skips a test because what, such as "PostgreSQL", is not available, for the given reason.

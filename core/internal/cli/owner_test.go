@@ -13,6 +13,7 @@ import (
 	"github.com/agentarea/agentarea/core"
 	"github.com/agentarea/agentarea/core/internal/datadir"
 	"github.com/agentarea/agentarea/storage"
+	"github.com/agentarea/agentarea/test/testenv"
 )
 
 // nobody is a user and a group without privileges.
@@ -73,9 +74,7 @@ func notOwned(t *testing.T, dir string) (found []string) {
 // start otherwise.
 func TestCommandsKeepTheOwner(t *testing.T) {
 	t.Parallel()
-	if os.Geteuid() != 0 {
-		t.Skip("only root can change the owner of files")
-	}
+	testenv.AsRoot(t)
 	backup := func(t *testing.T, of string) string {
 		t.Helper()
 		file := filepath.Join(t.TempDir(), "backup.tar")
@@ -149,9 +148,7 @@ func TestCommandsKeepTheOwner(t *testing.T) {
 // A backup outside of the data directory belongs to root, who may be the only one to read it.
 func TestBackupElsewhereBelongsToRoot(t *testing.T) {
 	t.Parallel()
-	if os.Geteuid() != 0 {
-		t.Skip("only root can change the owner of files")
-	}
+	testenv.AsRoot(t)
 	dir, other := newOwned(t), t.TempDir()
 	own(t, other)
 	file := filepath.Join(other, "backup.tar")
@@ -171,9 +168,7 @@ func TestBackupElsewhereBelongsToRoot(t *testing.T) {
 // directory could otherwise read through a link.
 func TestBackupOfLinkBelongsToRoot(t *testing.T) {
 	t.Parallel()
-	if os.Geteuid() != 0 {
-		t.Skip("only root can change the owner of files")
-	}
+	testenv.AsRoot(t)
 	dir, other := newOwned(t), t.TempDir()
 	if err := os.WriteFile(filepath.Join(other, "secret"), []byte("x"), 0o600); err != nil {
 		t.Fatal(err)
